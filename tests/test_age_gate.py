@@ -20,7 +20,7 @@ from predict_age.config import AgesConfig, Config, SourceConfig
 from predict_age.records.given_ages import GivenAges, UnusableAgesRecord
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.age_gate import AgeFindings
-from predict_age.source.age_readings import _FORMATS, AgeReading, fitting_readings
+from predict_age.source.age_readings import _FORMATS, ANY_FORMAT, AgeReading, fitting_readings
 from predict_age.source.duplicate_rows import find_duplicates
 from predict_age.source.row_group_reader import Split
 from predict_age.source.row_rules import RowRules
@@ -385,6 +385,7 @@ def test_every_format_is_recognised(pattern: str) -> None:
     texts = [born(n).strftime(pattern) for n in range(40)]
     found = fitting_readings(rules, "birth_date", texts)
     assert found["format " + pattern] == 40
+    assert found.pop(ANY_FORMAT) == 40
     best = {name for name, n in found.items() if n == 40}
     assert best <= {"format " + p for p in (pattern, pattern.replace("%b", "%B"), pattern.replace("%B", "%b"))}
 
@@ -444,6 +445,11 @@ WAYS = {
         ["25/05/1980", "05/25/1980"] * 30,
         'dates of several forms, of which "%d/%m/%Y" or "%m/%d/%Y" reads 50 %: write all in one',
     ),
+    "codes between": (
+        ["25.05.1980", "00.00.0000", "01.01.1900", "n/a"] * 30,
+        'reads as another format: set source.birth_date_format = "%d.%m.%Y"; 75 % of the values are no date of birth in any format: '
+        "leave codes for a missing one empty, or add them to source.missing_values",
+    ),
     "the year first": (["1980/05/01", "1979/1/2"] * 30, 'reads as another format: set source.birth_date_format = "%Y/%m/%d"'),
     "day first": (["1.5.1980", "25.5.1979"] * 30, 'reads as another format: set source.birth_date_format = "%d.%m.%Y"'),
 }
@@ -459,6 +465,16 @@ def test_dates_of_birth_are_read_in_one_way_or_refused_with_the_format(way: str)
     assert said in likely
     assert "%Y-%d" not in likely
     assert "%Y/%d" not in likely
+
+
+def test_a_declared_format_is_not_asked_for_again() -> None:
+    """Values that the format does not read are codes then, or of another form."""
+    config = Config.model_validate({"source": {"birth_date_format": "%d.%m.%Y"}})
+    texts = ["00.00.0000", "n/a"] * 30
+    readings = fitting_readings(RowRules(config.ages, AS_OF, "%d.%m.%Y"), "birth_date", texts)
+    found = UnusableAgesRecord("birth_date", "unreadable", 60, "", len(texts), readings)
+    likely = AgeFindings(GivenAges(100, 60, 0), [found], config, AS_OF).likely
+    assert likely.startswith('birth_date has values that "%d.%m.%Y" does not read: leave codes for a missing one empty')
 
 
 @pytest.mark.parametrize("code", ["999", "-99", "150.5", "unknown", "0999", "1e3"])

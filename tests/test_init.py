@@ -30,6 +30,7 @@ from predict_age.proposal.fields import Field
 from predict_age.proposal.text_candidates import amount_of, meaning_of
 from predict_age.proposal.written_dates import have_short_years
 from predict_age.source.row_rules import connect
+from predict_age.source_config import MISSING_VALUES
 
 AS_OF = "2025-10-23"
 Row = dict[str, Any]
@@ -739,11 +740,35 @@ def test_ages_with_words_are_named(tmp_path: Path) -> None:
         (("hours_per_week",), "Hours per week, in hours a week."),
         (("rent eur pro monat",), "Rent, in euros a month."),
         (("last_month",), "Last, in months."),
+        (("Login days 30",), "Login days 30, a whole number."),
+        (("orders_last_12_months",), "Orders last 12 months, a whole number."),
     ],
 )
 def test_a_meaning_has_its_unit_once(path: tuple[str, ...], meaning: str) -> None:
     field = Field(path, list(range(30)), list(range(30)))
     assert meaning_of(field, amount_of(field)) == meaning
+
+
+CODES = {"zeros": "00.00.0000", "the first day of a century": "01.01.1900", "the end of time": "31.12.9999", "a word": "k.A."}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_texts_for_no_date_of_birth_are_proposed_as_missing_values(suffix: str, tmp_path: Path) -> None:
+    """A run that takes the proposal knows the ages of all others; a date that 19 people share, or a number, is proposed by nobody."""
+    codes = [*CODES.values()] * 30 + ["02.01.1900"] * 19 + ["19000101"] * 5
+    rows = [
+        {"staff_no": n, "Date of Birth": code or f"{n % 28 + 1:02d}.{n % 12 + 1:02d}.{1950 + n % 50}", "team": "ABCDEFG"[n * n % 7]}
+        for n, code in enumerate([*codes, *[""] * 600])
+    ]
+    source = write(rows, tmp_path / f"people{suffix}")
+    cli("init", "--source", source, "--out", tmp_path, "--as-of", AS_OF, "--yes")
+    proposed = tomllib.loads((tmp_path / "predict-age.toml").read_text())["source"]
+    assert proposed["birth_date_format"] == "%d.%m.%Y"
+    assert proposed["missing_values"] == [*MISSING_VALUES, *sorted(CODES.values())]
+    files = ("--config", tmp_path / "predict-age.toml", "--features", tmp_path / "features.toml")
+    plan = json.loads(cli("plan", "--source", source, "--as-of", AS_OF, *files, "--json").stdout)
+    [dates] = plan["ages"]
+    assert (dates["given"], dates["used"]) == (624, 600)
 
 
 def test_names_keep_letters_with_accents(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ class SourceConfig(BaseModel):
     """Names of the source's columns. ``profile_json = "*"`` makes the remaining columns of a flat file the profile.
 
     The form of files (``format``, ``encoding``, ``csv_...``) is detected unless it is set. ``missing_values`` are texts that stand
-    for no value where a CSV file has them without quotes. Files whose names match a pattern of ``exclude`` are passed over.
+    for no value: as an id, an age or a date of birth in any format, in quotes, too; elsewhere where a CSV file has them without
+    quotes. Files whose names match a pattern of ``exclude`` are passed over.
     """
 
     model_config = STRICT_SECTION
@@ -63,11 +64,6 @@ class SourceConfig(BaseModel):
         if not quote and self.csv_escape not in ("", "auto"):
             raise ValueError('source.csv_escape escapes quotes inside quotes; with csv_quote = "" there are none: leave it out')
         return self
-
-    @property
-    def no_values(self) -> tuple[str, ...]:
-        """Usual texts for no value: as an id or an age they are none in any format, in quotes, too."""
-        return tuple(text for text in MISSING_VALUES if text in self.missing_values)
 
     @property
     def age_columns(self) -> tuple[str, str, str]:

@@ -84,6 +84,8 @@ def _summary(proposal: Proposal, config: Path, features: Path) -> list[str]:
     if shown != ages.given:  # a number of fewer people is not shown
         known = f"about {shown.known:,}; fewer than {MIN_SHOWN_PEOPLE} given ages are not used"
     lines.append(f"  {'known ages':<16} {known}, at {proposal.as_of.isoformat()}")
+    if ages.missing:
+        lines.append(f"    no date of birth: {', '.join(ages.missing)} (missing_values in {config})")
     lines += [f"    not used: {sentence}" for sentence in ages.unused]
     lines += [f"    likely: {ages.likely}"] if ages.likely else []
     kinds: dict[str, int] = {}

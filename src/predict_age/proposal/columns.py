@@ -224,7 +224,7 @@ def _no_age(top: dict[str, Field], columns: Sequence[str], as_of: dt.date, field
         f"too few values of {shown_names(named)} can be read as ages" if named else "no column looks like an age",
         expected="a column named age, birth_year, date_of_birth or the like, "
         f"{percent(READABLE_SHARE, 0)} of whose values are such",
-        found="columns " + shown_names(columns) + "".join(f"; {sentence}" for sentence in candidates),
+        found="; ".join(candidates) or "columns " + shown_names(columns),
         fix=("correct the values; to use the readable ones alone, or another column, " if named else "")
         + "name it: --age COLUMN, --birth-year COLUMN or --birth-date COLUMN; ages in another unit have to be converted first",
     )

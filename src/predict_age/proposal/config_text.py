@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from predict_age.source_config import SourceConfig
 from predict_age.toml_text import toml_value
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ def config_text(proposal: Proposal) -> str:
     lines += [f"{age.role} = {toml_value(age.name)}  # {age.evidence}" for age in columns.ages]
     if columns.birth_date_format:
         lines.append(f"birth_date_format = {toml_value(columns.birth_date_format)}")
+    if proposal.ages.missing:
+        lines.append("# the usual texts for no value, and those that stand for no date of birth here")
+        lines.append(f"missing_values = {toml_value([*SourceConfig().missing_values, *proposal.ages.missing])}")
     about = "all other columns together are the profile" if columns.profile == "*" else "profiles are JSON in this column"
     lines.append(f"profile_json = {toml_value(columns.profile)}  # {about}")
     if proposal.groups:

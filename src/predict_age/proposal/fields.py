@@ -23,6 +23,8 @@ _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 _ISO = re.compile(rf"\d{{4}}-\d{{2}}(-\d{{2}}{BEHIND_ISO_DATE})?")
 _TRUTH = frozenset(["true", "false", "yes", "no", "1", "0"])
 MISSING_TEXTS = frozenset(["", "?", "-", "na", "n/a", "nan", "none", "null", "unknown"])
+_YEAR = re.compile(r"(?:18|19|20)\d\d")
+FEWEST_DATED = 0.5  # share of the values with a year, for repeated ones without to be codes
 
 FieldPath = tuple[str, ...]
 
@@ -73,7 +75,14 @@ class Field:
     @property
     def is_iso_date(self) -> bool:
         """Whether nearly all values are dates or months as ISO 8601 writes them."""
-        return self.share(_ISO) >= 0.95
+        return sum(bool(_ISO.fullmatch(t)) for t in self._dated_texts) >= 0.95 * max(len(self._dated_texts), 1)
+
+    @cached_property
+    def _dated_texts(self) -> list[str]:
+        """Values without codes for a missing date: texts without a year that 20 people share, such as 31.12.9999."""
+        codes = {text for text, number in self.counts.items() if number >= MIN_SHOWN_PEOPLE and not _YEAR.search(text)}
+        rest = [text for text in self.texts if text not in codes]
+        return rest if len(rest) >= FEWEST_DATED * len(self.texts) else self.texts
 
     @property
     def has_decimal_comma(self) -> bool:
@@ -96,7 +105,7 @@ class Field:
     @cached_property
     def date_formats(self) -> tuple[str, ...]:
         """Strptime formats by which nearly all values are whole dates of another form."""
-        return () if self.is_iso_date else whole_date_forms(self.texts)
+        return () if self.is_iso_date else whole_date_forms(self._dated_texts)
 
     @cached_property
     def written_dates(self) -> WrittenDates | None:

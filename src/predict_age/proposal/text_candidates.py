@@ -136,7 +136,9 @@ def meaning_of(field: Field, what: str) -> str:
 
 def amount_of(field: Field) -> str:
     """Words for a number: its unit, where the field's name has one, or whether it is a whole one."""
-    words = set(words_of(field.path[-1]))
+    named = words_of(field.path[-1])
+    beside = zip(["", *named], named, [*named[1:], ""], strict=False)
+    words = {word for before, word, after in beside if not before.isdigit() and not after.isdigit()}  # "last_30_days": a period
     units = [unit for unit, names in _UNIT_NAMES.items() if words & set(names.split())]
     period = next((period for period, names in _PERIODS.items() if words & set(names.split())), "")
     amounts = [unit for unit in units if not period.endswith(unit.removesuffix("s"))] if period else []

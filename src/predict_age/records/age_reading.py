@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 OTHER_FORMAT = "format "  # before a pattern for source.birth_date_format
+ANY_FORMAT = "any format"  # counts the values that one of the formats reads
 
 
 class AgeReading(StrEnum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from predict_age.config import Config
 from predict_age.errors import InputError
-from predict_age.records.age_reading import OTHER_FORMAT, AgeReading
+from predict_age.records.age_reading import ANY_FORMAT, OTHER_FORMAT, AgeReading
 from predict_age.records.given_ages import UNREADABLE, GivenAges, UnusableAgesRecord
 from predict_age.tally import percent
 from predict_age.toml_text import list_setting
@@ -16,7 +16,9 @@ from predict_age.toml_text import list_setting
 FEWEST_GIVEN = 20  # people with a given age; fewer are not judged
 NEARLY_ALL = 0.95  # of the dates that were tried, for one format to be that of all
 EXAMPLE = dt.date(1985, 12, 31)
+SOME_DATES = 0.2  # share of the values that must be dates for a format to be named
 MOST_LIKELY = 0.5  # share of the values that a reading must fit to be named
+_CODES = "leave codes for a missing one empty, or add them to source.missing_values"
 _MISTAKES = {
     AgeReading.ONE_VALUE: "most of {column} is one value, perhaps a code for a missing one: leave it empty, or in CSV "
     "set {missing}",
@@ -102,24 +104,26 @@ class AgeFindings:
         return "; ".join(dict.fromkeys(filter(None, (self._likely(values) for values in ordered))))
 
     def _likely(self, values: UnusableAgesRecord) -> str:
-        fits = {name: n for name, n in values.readings.items() if n >= MOST_LIKELY * values.tried}
+        formats = {name: n for name, n in values.readings.items() if name.startswith(OTHER_FORMAT)}
+        dates, most = values.readings.get(ANY_FORMAT, 0), max(formats.values(), default=0)
+        if dates >= SOME_DATES * values.tried and most > values.readings.get(AgeReading.ONE_VALUE, 0):
+            best_formats = [name.removeprefix(OTHER_FORMAT) for name, n in formats.items() if n == most]
+            return self._format(values, best_formats, most / dates, dates / values.tried)
+        fits = {name: n for name, n in values.readings.items() if name in _MISTAKES and n >= MOST_LIKELY * values.tried}
         if not fits:
             return self._unread(values)
         best = max(fits, key=fits.__getitem__)  # of equal ones the first
-        if not best.startswith(OTHER_FORMAT):
-            mistake = _MISTAKES[AgeReading(best)]
-            if self.people.known > MOST_LIKELY * self.people.given:
-                mistake = _OF_FEW.get(AgeReading(best), mistake)
-            return mistake.format(
-                column=values.column,
-                as_of=self.as_of,
-                oldest=self.config.ages.max,
-                between=f" ({values.between})" if values.between else "",
-                missing=self._missing(values),
-                others=self._others(values.column),
-            )
-        equal = [name.removeprefix(OTHER_FORMAT) for name in fits if fits[name] == fits[best] and name.startswith(OTHER_FORMAT)]
-        return self._format(values.column, equal, fits[best] / values.tried)
+        mistake = _MISTAKES[AgeReading(best)]
+        if self.people.known > MOST_LIKELY * self.people.given:
+            mistake = _OF_FEW.get(AgeReading(best), mistake)
+        return mistake.format(
+            column=values.column,
+            as_of=self.as_of,
+            oldest=self.config.ages.max,
+            between=f" ({values.between})" if values.between else "",
+            missing=self._missing(values),
+            others=self._others(values.column),
+        )
 
     def _missing(self, values: UnusableAgesRecord) -> str:
         """The list of texts for no value with the one that ``values`` are, where it is known."""
@@ -136,12 +140,15 @@ class AgeFindings:
         if values.reason != UNREADABLE:
             return ""
         if values.column == self.config.source.birth_date:
-            return 'set source.birth_date_format, such as "%d/%m/%Y"'
+            declared = self.config.source.birth_date_format
+            unread = f'{values.column} has values that "{declared}" does not read: {_CODES}'
+            return unread if declared else 'set source.birth_date_format, such as "%d/%m/%Y"'
         what = "a year of four digits, such as 1985" if values.column == self.config.source.birth_year else "years, such as 42"
         return f"{values.column} is text that is no number: write {what}"
 
-    def _format(self, column: str, best: list[str], share: float) -> str:
-        """Sentence about dates of which this ``share`` (0..1) fits each of the ``best`` formats."""
+    def _format(self, values: UnusableAgesRecord, best: list[str], share: float, dates: float) -> str:
+        """Sentence about ``values``, of which a share (0..1) are ``dates``; a ``share`` of these fits the ``best`` formats."""
+        column = values.column
         usual = [pattern for pattern in best if not (_has_day_after_year(pattern) and _swapped(pattern) in best)]
         patterns = [f'"{pattern}"' for pattern in usual]
         declared = self.config.source.birth_date_format
@@ -156,7 +163,9 @@ class AgeFindings:
             meant = " or ".join(f"{shown} ({EXAMPLE.strftime(pattern)})" for shown, pattern in zip(patterns, usual, strict=True))
             either = f"day and month of {column} may be either way round"
             return f"{either}: set source.birth_date_format to what its writer means, {meant} being {EXAMPLE:%-d %B %Y}"
-        return f"{column} reads as another format: set source.birth_date_format = {' or '.join(patterns)}"
+        advice = f"{column} reads as another format: set source.birth_date_format = {' or '.join(patterns)}"
+        others = f"; {percent(1 - dates, 0)} of the values are no date of birth in any format: {_CODES}"
+        return advice if dates >= NEARLY_ALL else advice + others
 
 
 def _has_day_after_year(pattern: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from predict_age.records.age_reading import OTHER_FORMAT, AgeReading
+from predict_age.records.age_reading import ANY_FORMAT, OTHER_FORMAT, AgeReading
 from predict_age.source.row_rules import RowRules, connect, register
 from predict_age.source.value_sql import given_and_read, trimmed
 from predict_age.sql import literal
@@ -66,6 +66,7 @@ def _conditions(rules: RowRules, column: str) -> dict[str, str]:
         since_1970 = f"CASE WHEN abs({seconds}) < 10 ** 10 THEN DATE '1970-01-01' + CAST(({seconds}) // 86400 AS INTEGER) END"
         return {
             **dates,
+            ANY_FORMAT: " OR ".join(dates.values()),
             AgeReading.TWO_DIGIT_YEARS: " OR ".join(short),
             AgeReading.SECONDS: usable("birth_date", f"({since_1970})"),
             AgeReading.SERIAL_NUMBERS: usable("birth_date", f"({_DAY_ZERO} + ({serial}))"),

@@ -256,7 +256,7 @@ def _rename(table: pa.Table, source: SourceConfig, aged: list[str], profile: lis
     absent = pa.nulls(table.num_rows)
     columns = {}
     for name, column in zip(LIGHT, source.light_columns, strict=True):
-        columns[name] = without_missing(plain_values(table[column]), source.no_values) if column in aged else absent
+        columns[name] = without_missing(plain_values(table[column]), source.missing_values) if column in aged else absent
     if profile is not None:
         columns["profile"] = flat_profile(table.select(profile)) if flat else profile_text(table[profile[0]])
     return pa.table(columns)

@@ -29,7 +29,7 @@ def read_text(
         chunks = read_csv(file, source, ages_needed=ages_needed, profile_columns=profile_columns)
     else:
         chunks = read_jsonl(file, source)
-    return (replace(chunk, rows=_without_missing(chunk.rows, source.no_values)) for chunk in chunks)
+    return (replace(chunk, rows=_without_missing(chunk.rows, source.missing_values)) for chunk in chunks)
 
 
 def _without_missing(rows: pa.Table, missing: Sequence[str]) -> pa.Table:
