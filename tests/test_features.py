@@ -395,6 +395,10 @@ def test_refused_names() -> None:
         assert refusal_reason(name), name
     for name in ("account_age_days", "stage", "language", "wage", "manager", "years_experience", "package", "unionized_software"):
         assert refusal_reason(name) is None, name
+    for name in ("Age group", "age_band", "agegrp", "AgeRange", "user_age_bracket", "Altersgruppe", "grupo de edad", "age_cat"):
+        assert str(refusal_reason(name)).endswith("is the age itself"), name
+    for name in ("group", "usage_category", "age_rating", "vehicle_age_band", "preferred_age_range"):
+        assert refusal_reason(name) is None, name
     assert refusal_reason("jahre", ("jahre",))
 
 

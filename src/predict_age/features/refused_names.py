@@ -102,27 +102,15 @@ _ONE_PART, _BESIDE = f"(?!(?<=birth)day)(?:{_any_of(_PART)})", _any_of(_BIRTH_PL
 _PART_OF_BIRTH = re.compile(f"(?:{_BESIDE})*{_ONE_PART}(?:{_BESIDE}|{_ONE_PART})*")
 _MOST_LETTERS = 64  # of a name that is cut into known words
 _LONG_NUMBER = re.compile(r"\d\d")
-_AGE = frozenset(["age", "ages", "alter", "edad", "idade", "leeftijd", "lebensalter"])
+_BANDS = "group groups grp band bands bracket range class category cat bin bucket"
+_OTHER_AGES = (
+    "alter lebensalter altersgruppe altersgruppen altersklasse altersklassen alterskategorie altersstufe edad idade leeftijd "
+    "leeftijdsgroep leeftijdscategorie"
+)
+_AGE = frozenset([*(f"age{word}" for word in ("", "s", *_BANDS.split())), *_OTHER_AGES.split()])
 _AROUND_AGE = frozenset(
-    [
-        "approx",
-        "approximate",
-        "estimated",
-        "current",
-        "real",
-        "true",
-        "known",
-        "actual",
-        "years",
-        "year",
-        "in",
-        "of",
-        "at",
-        "person",
-        "user",
-        "my",
-        "exact",
-    ]
+    "approx approximate estimated current real true known actual years year in of at person user my exact "
+    f"{_BANDS} grupo rango de".split()
 )
 
 
