@@ -20,6 +20,7 @@ from predict_age.cli import COMMAND_ORDER
 from predict_age.cli.completion import bash_script, completed_commands
 from predict_age.cli.reference import reference
 from predict_age.runtime.command_log import EVENTS, FIELDS, LOG
+from predict_age.runtime.progress import _rate
 from processes import start
 
 Rows = list[dict[str, Any]]
@@ -278,3 +279,8 @@ def test_json_of_commands_that_write_files(finished: tuple[Path, dict[str, Any]]
     written = json.loads(cli("report", "--workspace", workspace, "--json").stdout)
     assert written["run_id"] == finished[1]["run_id"]
     assert Path(written["report"]).is_file()
+
+
+@pytest.mark.parametrize(("each_second", "words"), [(57_685, "57,685/s"), (2.5, "2.5/s"), (0.031, "32.3 s each"), (0, "0/s")])
+def test_a_rate_below_one_a_second_is_a_time_for_each(each_second: float, words: str) -> None:
+    assert _rate(each_second) == words

@@ -25,6 +25,9 @@ def duration(seconds: float) -> str:
 
 
 def _rate(each_second: float) -> str:
+    """Units a second, or the time for one where it takes longer: 57,685/s, 2.5/s, 32.3 s each."""
+    if 0 < each_second < 1:
+        return f"{duration(1 / each_second)} each"
     return f"{each_second:,.0f}/s" if each_second >= 10 else f"{each_second:.2g}/s"
 
 
