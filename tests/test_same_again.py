@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conftest import TINY, Outcome, tiny_run, write_jsonl
+from conftest import TINY, Outcome, cli, tiny_run, write_jsonl
 from faults import call
 from predict_age.storage.workspace import DONE, INTERRUPTED, RUNNING, Workspace
 
@@ -67,6 +67,14 @@ def test_another_event_at_the_same_time_is_another_run(copy: tuple[Path, Path]) 
     assert one.run["run_id"] != two.run["run_id"]
     again = tiny_run(source, workspace, "--model", "champion", "--shadow", "--timestamp", SECOND)
     assert again.run["run_id"] == two.run["run_id"]
+    shadow = str(two.run["run_id"])
+    before = cli("status", "--workspace", workspace).stdout
+    assert f"ab current {shadow} --truth FILE" in before and "predict-age sql" not in before
+    assert cli("runs", "--workspace", workspace).stdout.count("(shadow)") == 1
+    cli("rollback", "--to", shadow, "--workspace", workspace)
+    after = cli("status", "--workspace", workspace).stdout
+    assert "not published" not in after and "predict-age sql" in after
+    assert "(shadow)" not in cli("runs", "--workspace", workspace).stdout
 
 
 @pytest.mark.parametrize(

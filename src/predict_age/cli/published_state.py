@@ -11,6 +11,14 @@ from predict_age.runtime.named_commands import with_workspace
 from predict_age.storage.workspace import Workspace
 
 
+def is_published(workspace: Path, run_id: str) -> bool:
+    """Whether the run is the current one or that of a quarter; False also where the published state cannot be read."""
+    with suppress(PredictAgeError):
+        published = Workspace(workspace).published
+        return run_id in (published.current, *published.quarters.values())
+    return False
+
+
 def readable_files(workspace: Path, run_id: str) -> str:
     """Where other programs read the rows of the run, if it is the published one."""
     space = Workspace(workspace)

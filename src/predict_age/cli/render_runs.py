@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from predict_age.cli.console import grid, print_field, print_sentence, program_name, stdout_console, styled
-from predict_age.cli.published_state import later_result, readable_files
+from predict_age.cli.published_state import is_published, later_result, readable_files
 from predict_age.errors import IntegrityError
 from predict_age.records.step_facts import ReadSourceFacts
 from predict_age.runs.gate_advice import accept_when
@@ -78,7 +78,8 @@ def show_run(folder: RunFolder) -> None:
         print_sentence(console, "First   ", sentence)
     if card := s["findings"][len(s["run_findings"]) :]:
         print_sentence(console, "Card    ", card[0])
-    if s["shadow"] and s["rows"]:
+    is_shadow = s["shadow"] and not is_published(workspace, str(s["run_id"]))
+    if is_shadow and s["rows"]:
         rollback = with_workspace(f"`predict-age rollback --to {s['run_id']}`", workspace)
         print_field(console, "Shadow", f"not published; {rollback} publishes it")
     if s["table"]:
@@ -89,7 +90,7 @@ def show_run(folder: RunFolder) -> None:
         print_field(console, "Older", later)
     if s["report"]:
         print_field(console, "Report", s["report"])
-    print_field(console, "Next", _next_command(s["status"], folder, workspace))
+    print_field(console, "Next", _next_command(s["status"], folder, workspace, is_shadow=is_shadow))
 
 
 def _has_text_ids(folder: RunFolder) -> bool:
@@ -97,12 +98,15 @@ def _has_text_ids(folder: RunFolder) -> bool:
     return any(isinstance(s.facts, ReadSourceFacts) and s.facts.pid_type != "integer" for s in folder.steps())
 
 
-def _next_command(status: str, folder: RunFolder, workspace: Path) -> str:
+def _next_command(status: str, folder: RunFolder, workspace: Path, *, is_shadow: bool) -> str:
     """Words and commands for the time after a run with this status."""
 
     def called(command: str) -> str:
         return f"{program_name()} {command} --workspace {shell_word(workspace)}"
 
+    if status == DONE and is_shadow:
+        compare = called(f"ab current {folder.id} --truth FILE")
+        return f"once true ages are known, {compare} compares it with the published run"
     if status == DONE:
         columns = [FIRST_COLUMNS[0], *(["source_id"] if _has_text_ids(folder) else []), *FIRST_COLUMNS[1:]]
         return called("sql") + f' "SELECT {", ".join(columns)} FROM {VIEW} LIMIT 5"'
@@ -179,6 +183,7 @@ class RunRow:
     model_version: str | None = None
     base: str | None = None
     purpose: str | None = None
+    shadow: bool = False
 
 
 def run_rows(workspace: Workspace) -> list[RunRow]:
@@ -205,6 +210,7 @@ def run_rows(workspace: Workspace) -> list[RunRow]:
                 model_version=s["model_version"],
                 base=s["base"],
                 purpose=s["purpose"],
+                shadow=s["shadow"],
             )
         )
     return rows
@@ -215,7 +221,7 @@ def show_runs(rows: list[RunRow]) -> None:
     table = grid("Runs", ["run", "status", "as of", "people", "error", "published as"], numbers=False)
     for row in rows:
         people = f"{row.people:,}" if row.people is not None else ""
-        name = f"{row.published}{' (current)' if row.current else ''}"
+        name = f"{row.published}{' (current)' if row.current else ''}" or ("(shadow)" if row.shadow else "")
         table.add_row(row.run_id, row.status, row.as_of or "", people, number_or_dash(row.mae, "{:.2f} years"), name)
     console = stdout_console()
     console.print(table)
