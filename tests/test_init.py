@@ -754,21 +754,22 @@ CODES = {"zeros": "00.00.0000", "the first day of a century": "01.01.1900", "the
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_texts_for_no_date_of_birth_are_proposed_as_missing_values(suffix: str, tmp_path: Path) -> None:
-    """A run that takes the proposal knows the ages of all others; a date that 19 people share, or a number, is proposed by nobody."""
-    codes = [*CODES.values()] * 30 + ["02.01.1900"] * 19 + ["19000101"] * 5
+    """A run that takes the proposal knows the ages of all others; no date of minors is proposed, none that 19 people share, and no number."""
+    codes = [*CODES.values()] * 30 + ["02.01.1900"] * 19 + ["19000101"] * 5 + ["01.01.2015"] * 25
     rows = [
         {"staff_no": n, "Date of Birth": code or f"{n % 28 + 1:02d}.{n % 12 + 1:02d}.{1950 + n % 50}", "team": "ABCDEFG"[n * n % 7]}
         for n, code in enumerate([*codes, *[""] * 600])
     ]
     source = write(rows, tmp_path / f"people{suffix}")
-    cli("init", "--source", source, "--out", tmp_path, "--as-of", AS_OF, "--yes")
+    said = cli("init", "--source", source, "--out", tmp_path, "--as-of", AS_OF, "--yes", "--json").stdout
+    assert json.loads(said)["missing_values"] == sorted(CODES.values())
     proposed = tomllib.loads((tmp_path / "predict-age.toml").read_text())["source"]
     assert proposed["birth_date_format"] == "%d.%m.%Y"
     assert proposed["missing_values"] == [*MISSING_VALUES, *sorted(CODES.values())]
     files = ("--config", tmp_path / "predict-age.toml", "--features", tmp_path / "features.toml")
     plan = json.loads(cli("plan", "--source", source, "--as-of", AS_OF, *files, "--json").stdout)
     [dates] = plan["ages"]
-    assert (dates["given"], dates["used"]) == (624, 600)
+    assert (dates["given"], dates["used"]) == (649, 600)
 
 
 def test_names_keep_letters_with_accents(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class WrittenProposal:
             "given_ages": self.proposal.shown_ages.given,
             "unused_ages": self.proposal.ages.unused,
             "likely_reason": self.proposal.ages.likely,
+            "missing_values": list(self.proposal.ages.missing),
             "other_files": self.proposal.stray,
             "as_of": self.proposal.as_of.isoformat(),
             "features": {feature.name: feature.settings["kind"] for feature in self.proposal.features},
