@@ -207,6 +207,15 @@ def test_source_without_ages_or_ids(tmp_path: Path) -> None:
     cli("profile", "--source", tmp_path / "none.csv", check=3)
 
 
+def test_age_bands_are_not_called_protected(tmp_path: Path) -> None:
+    rows = [
+        {"id": n, "age": 20 + n % 40, "age_group": "AB"[n % 2], "gender": "mf"[n % 2], "city": "XYZ"[n % 3]} for n in range(300)
+    ]
+    findings = profile_of(str(written("csv", tmp_path, rows)), AS_OF_DATE, {}).findings
+    assert "the age itself, and no feature: age_group" in findings
+    assert "protected, and no feature: gender" in findings
+
+
 def test_rows_are_said_as_they_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parquet is counted, and what was read as a whole; lines of other text are about; packed text is not counted."""
     text = "id,age,note\n" + "".join(f'{i + 1000000},{20 + i % 50},"two\nlines"\n' for i in range(300))

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from predict_age.proposal.field_shapes import FieldShape
 
 _ATTRIBUTE = re.compile(r"protected attribute \(([^:)]+)")
+THE_AGE = "the age"  # note on a field whose name is that of an age
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class FieldProfile:
         """Note on the field in words: why it is no feature, or not shown."""
         if self.protected:
             attribute = _ATTRIBUTE.search(self.protected)
-            return f"protected: {attribute[1]}" if attribute else "the age"
+            return f"protected: {attribute[1]}" if attribute else THE_AGE
         return self.identity or ("" if self.role or self.proposed else "no feature")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from predict_age.proposal.profile_contents import FieldProfile, KnownAges
+from predict_age.proposal.profile_contents import THE_AGE, FieldProfile, KnownAges
 from predict_age.tally import MIN_SHOWN_PEOPLE, part_in_words, share_in_words
 
 MOST_NAMED = 6  # fields of a sentence
@@ -31,7 +31,8 @@ def profile_findings(
     if people < records:
         sentences.append(f"{records:,} records are of {people:,} people: of each person the first one is described here")
     for words, names in (
-        ("protected, and no feature", [f.name for f in fields if f.protected]),
+        ("protected, and no feature", [f.name for f in fields if f.protected and f.note != THE_AGE]),
+        ("the age itself, and no feature", [f.name for f in fields if f.note == THE_AGE]),
         ("suspected ids or names of people, whose values are not shown", [f.name for f in fields if f.identity]),
         ("empty, or the same value everywhere", [f.name for f in fields if f.distinct <= 1 and not f.role and f.kind != "list"]),
         ("missing for more than half of the people", [f.name for f in fields if f.missing > 0.5 and not f.nested and not f.role]),
