@@ -28,15 +28,15 @@ from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunSta
 from predict_age.toml_text import parse_toml
 
 TEXTS = ("source", "training_source", "as_of", "time", "config", "features", "purpose", "model")
-REQUEST = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(("accept", "shadow"), bool)}
-EXPECTATION = {"expect_published": bool, "time": str}  # of an event that begins no run
+REQUEST_KEYS = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(("accept", "shadow"), bool)}
+EXPECTATION_KEYS = {"expect_published": bool, "time": str}  # of an event that begins no run
 SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\x00-\x1f\x7f]*)?|glue://[^/\s]+/[^/\s]+/?"
 MOST_KEPT_RUNS = 2**63  # TOML has no larger integers
 
 
 def _checked(event: Event) -> Event:
     """The request inside the event, complete. Raises ConfigError naming what is wrong."""
-    request: Event = dict(checked_members(event["request"], "the event", REQUEST))
+    request: Event = dict(checked_members(event["request"], "the event", REQUEST_KEYS))
     try:
         time = dt.datetime.fromisoformat(str(request["time"]))
         if time.tzinfo is None:
@@ -129,7 +129,7 @@ def _run_of_model(call: Call, name: str) -> str:
 
 def _expect_published(call: Call) -> Event:
     """Raise QualityError unless the quarter that the event's time belongs to has a published result."""
-    request = checked_members(call.event["request"], "the event", EXPECTATION)
+    request = checked_members(call.event["request"], "the event", EXPECTATION_KEYS)
     try:
         as_of = dt.datetime.fromisoformat(str(request.get("time", ""))).date()
     except ValueError as error:
