@@ -441,8 +441,8 @@ MUTATIONS = (
     ),
     Mutation(
         "aws/execution_lease.py",
-        'if stored and stored.value["token"] == token:',
-        "if stored:",
+        "if stored and (lease := _lease_in(stored.value)).token == token:",
+        "if stored and (lease := _lease_in(stored.value)):",
         "aws_store aws_machine aws_emulator",
     ),
     Mutation("aws/s3_store.py", "if sha256 and have != sha256:", "if not have:", "aws_store aws_emulator"),

@@ -4,8 +4,8 @@ variable "name" {
   default     = "predict-age"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{2,24}$", var.name))
-    error_message = "Lower-case letters, digits and hyphens, 3 to 25 characters, beginning with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 3 && length(var.name) <= 25
+    error_message = "Lower-case letters and digits, and single hyphens between them, 3 to 25 characters, beginning with a letter."
   }
 }
 
@@ -31,6 +31,11 @@ variable "source_prefix" {
   type        = string
   description = "Prefix of the profiles in their bucket, without leading slash."
   default     = "source/"
+
+  validation {
+    condition     = !startswith(var.source_prefix, "/") && !can(regex("[*?]", var.source_prefix)) && (var.source_prefix != "" || var.source_bucket != "")
+    error_message = "No leading slash and no wildcards; empty only with a source_bucket: below the empty prefix of the module's own bucket, tasks could read everything in it."
+  }
 }
 
 variable "training_source" {
@@ -49,6 +54,11 @@ variable "training_source_prefix" {
   type        = string
   description = "Prefix below which training sources lie. Empty, and no bucket either: events name none but below source_prefix."
   default     = ""
+
+  validation {
+    condition     = !startswith(var.training_source_prefix, "/") && !can(regex("[*?]", var.training_source_prefix))
+    error_message = "No leading slash and no wildcards in training_source_prefix."
+  }
 }
 
 variable "source_tables" {
@@ -123,12 +133,22 @@ variable "source_kms_key_arns" {
   type        = list(string)
   description = "KMS keys that the source is encrypted with; the tasks that read it may decrypt with them."
   default     = []
+
+  validation {
+    condition     = alltrue([for key in var.source_kms_key_arns : can(regex("^arn:[a-z-]+:kms:.+:key/[^*]+$", key))])
+    error_message = "Name the keys of the source by the ARNs of keys (...:key/...): rights on an alias are no rights on its key."
+  }
 }
 
 variable "reader_principals" {
   type        = list(string)
   description = "ARNs of the principals that may assume the reader role, which queries the published tables and nothing else. Empty: no such role."
   default     = []
+
+  validation {
+    condition     = alltrue([for principal in var.reader_principals : can(regex("^arn:[a-z-]+:(iam|sts)::[0-9]{12}:[^*]+$", principal))])
+    error_message = "Name each principal by its ARN, without wildcards: * would let every AWS account read the results."
+  }
 }
 
 variable "monthly_budget_usd" {
@@ -137,8 +157,8 @@ variable "monthly_budget_usd" {
   default     = 0
 
   validation {
-    condition     = var.monthly_budget_usd == 0 || var.alert_email != ""
-    error_message = "A budget needs alert_email, which it writes to."
+    condition     = var.monthly_budget_usd == 0 || (var.monthly_budget_usd > 0 && var.alert_email != "")
+    error_message = "A budget is above 0, and needs alert_email, which it writes to."
   }
 }
 
@@ -181,6 +201,11 @@ variable "batches_per_task" {
   type        = number
   description = "Batches of 300,000 rows that one prediction task predicts. Fargate bills at least one minute, so tasks are few and large."
   default     = 16
+
+  validation {
+    condition     = var.batches_per_task >= 1 && floor(var.batches_per_task) == var.batches_per_task
+    error_message = "A whole number of batches from 1."
+  }
 }
 
 variable "max_concurrency" {
@@ -189,8 +214,8 @@ variable "max_concurrency" {
   default     = 500
 
   validation {
-    condition     = var.max_concurrency >= 1 && var.max_concurrency <= 10000
-    error_message = "1 to 10,000, which is the limit of a distributed map."
+    condition     = var.max_concurrency >= 1 && var.max_concurrency <= 10000 && floor(var.max_concurrency) == var.max_concurrency
+    error_message = "A whole number from 1 to 10,000, which is the limit of a distributed map."
   }
 }
 
@@ -246,6 +271,11 @@ variable "log_days" {
   type        = number
   description = "Days that logs are kept."
   default     = 7
+
+  validation {
+    condition     = var.log_days > 0
+    error_message = "At least a day: 0 would keep logs for ever."
+  }
 }
 
 variable "force_destroy" {

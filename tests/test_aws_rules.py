@@ -454,6 +454,16 @@ REFUSED: tuple[dict[str, Any], ...] = (  # checks of variables first: Terraform 
         "max_concurrency": 0,
         "monthly_budget_usd": 5,
     },
+    {
+        "source_prefix": "",
+        "training_source_prefix": "/labelled",
+        "reader_principals": ["*"],
+        "source_kms_key_arns": [mocked.arn("kms", "alias/source")],
+        "kms_key_arn": mocked.arn("kms", "alias/theirs"),
+        "access_log_bucket": mocked.BUCKET,
+        "batches_per_task": 0,
+        "log_days": 0,
+    },
     {"cpu_architecture": "SPARC", "api_authorization": "NONE", "api_concurrency": 0},  # the example checks these itself
     {"name": "ai-agent-kb-predict-age"},  # what the storage module refuses, before the other module is looked at
     {

@@ -1,12 +1,16 @@
 """S3 that misbehaves: nothing is lost, nothing is doubled, and what cannot be mended is said in one sentence."""
 
+import gzip
 import hashlib
 import random
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
@@ -16,7 +20,11 @@ from predict_age.aws import s3_store as module
 from predict_age.aws.execution_lease import HeldLease, acquire_execution_lease, current_execution_lease, release_execution_lease
 from predict_age.aws.s3_documents import S3Documents
 from predict_age.aws.s3_store import Store
-from predict_age.errors import BusyError, IntegrityError, LeaseLostError, ResourceError
+from predict_age.errors import BusyError, InputError, IntegrityError, LeaseLostError, ResourceError
+from predict_age.source import filesystem, iceberg_table
+from predict_age.source.discovery import discover
+from predict_age.source.parquet_file import damaged_parquet, open_parquet
+from predict_age.source.text_stream import utf8_blocks
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.publication import publish, read_published
 
@@ -121,6 +129,45 @@ def test_for_ever_is_one_sentence(s3: tuple[Store, Faults], fault: str, said: st
         assert said in text or "403" in text or "400" in text or "503" in text, text  # HEAD has no body to say more
         assert store.bucket in text
     assert len(faults.seen) < 60
+
+
+@pytest.mark.parametrize("fault", ["busy", "reset"])
+def test_a_source_that_s3_does_not_hand_out_is_not_damaged(
+    s3: tuple[Store, Faults], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: str
+) -> None:
+    """Nobody is told to replace a file because S3 gave no answer, and the state machine tries again (6, not 3)."""
+    store, faults = s3
+    monkeypatch.setattr(filesystem, "ATTEMPTS", 1)
+    filesystem._s3.cache_clear()
+    pq.write_table(pa.table({"pid": [1], "profile_json": ["{}"]}), tmp_path / "a.parquet")
+    contents = {"a.parquet": (tmp_path / "a.parquet").read_bytes(), "b.jsonl": b"{}\n", "c.jsonl.gz": gzip.compress(b"{}\n")}
+    for name, content in contents.items():
+        store.put(name, content, None)
+    files = discover(store.url(""))
+    assert [Path(file.path).name for file in files] == list(contents)
+    opened = open_parquet(files[0].path)
+    faults.for_ever = fault
+    asked: list[Callable[[], object]] = [
+        lambda: discover(store.url("")),
+        *(file.check_unchanged for file in files),
+        *(partial(filesystem.head, file.path, 10, file.compression) for file in files),
+        *(partial(list, utf8_blocks(file)) for file in files[1:]),
+        lambda: open_parquet(files[0].path),
+        lambda: iceberg_table._bytes("t", files[1].path),
+    ]
+    for ask in asked:
+        with pytest.raises(ResourceError, match="S3 does not hand out"):
+            ask()
+    with pytest.raises(OSError) as caught:
+        opened.read()
+    assert isinstance(damaged_parquet(files[0].path, 0, caught.value), ResourceError)
+    faults.for_ever = ""
+    store.delete([*contents])  # between two looks at the source
+    for file in files[1:]:
+        for ask in (file.check_unchanged, partial(list, utf8_blocks(file))):
+            with pytest.raises(InputError, match="cannot be read any more"):
+                ask()
+    filesystem._s3.cache_clear()
 
 
 def test_wrong_endpoint_is_found_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

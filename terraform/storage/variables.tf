@@ -4,8 +4,8 @@ variable "name" {
   default     = "predict-age"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{2,24}$", var.name))
-    error_message = "Lower-case letters, digits and hyphens, 3 to 25 characters, beginning with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 3 && length(var.name) <= 25
+    error_message = "Lower-case letters and digits, and single hyphens between them, 3 to 25 characters, beginning with a letter."
   }
 }
 
@@ -30,12 +30,22 @@ variable "kms_key_arn" {
   type        = string
   description = "ARN of your own KMS key for objects and query output. Empty: encryption with keys of S3 (SSE-S3)."
   default     = ""
+
+  validation {
+    condition     = var.kms_key_arn == "" || can(regex("^arn:[a-z-]+:kms:.+:key/[^*]+$", var.kms_key_arn))
+    error_message = "Name the key by its ARN (...:key/...): rights on an alias are no rights on its key."
+  }
 }
 
 variable "access_log_bucket" {
   type        = string
   description = "Name of the bucket that takes S3's access log. Empty: no access log."
   default     = ""
+
+  validation {
+    condition     = var.access_log_bucket == "" || var.access_log_bucket != var.bucket
+    error_message = "The access log needs another bucket: in its own it would log itself."
+  }
 }
 
 variable "force_destroy" {

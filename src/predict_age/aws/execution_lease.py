@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
-from predict_age.errors import BusyError, LeaseLostError
+from predict_age.errors import BusyError, IntegrityError, LeaseLostError
+from predict_age.records.json_fields import from_json
 from predict_age.storage.documents import ConflictError, DocumentStore
 from predict_age.storage.lease import LEASE_DOCUMENT
 from predict_age.storage.publication import raise_fence
@@ -26,7 +27,20 @@ class ExecutionLease:
 def current_execution_lease(documents: DocumentStore) -> ExecutionLease | None:
     """The last execution lease, whether it is still in force or not."""
     stored = documents.get(LEASE_DOCUMENT)
-    return ExecutionLease(**stored.value) if stored else None
+    return _lease_in(stored.value) if stored else None
+
+
+def _lease_in(value: Mapping[str, object]) -> ExecutionLease:
+    """The lease of a document. Raises IntegrityError for that of a workspace which somebody copied from one machine."""
+    try:
+        return from_json(ExecutionLease, value)
+    except ValueError as error:
+        raise IntegrityError(
+            "lease.json of the workspace is no lease of an execution",
+            expected="a workspace that executions alone write to",
+            found=str(error),
+            fix="when nothing else writes to it, delete lease.json",
+        ) from None
 
 
 def acquire_execution_lease(
@@ -39,7 +53,7 @@ def acquire_execution_lease(
     """
     for _ in range(LEASE_TRIES):
         stored = documents.get(LEASE_DOCUMENT)
-        before = ExecutionLease(**stored.value) if stored else None
+        before = _lease_in(stored.value) if stored else None
         if before and before.execution == execution and before.run_id == run_id and not before.released:
             lease = before
         else:
@@ -63,9 +77,9 @@ def acquire_execution_lease(
 def release_execution_lease(documents: DocumentStore, token: int) -> None:
     """Release the lease, if it is still held under ``token``."""
     stored = documents.get(LEASE_DOCUMENT)
-    if stored and stored.value["token"] == token:
+    if stored and (lease := _lease_in(stored.value)).token == token:
         try:
-            documents.put(LEASE_DOCUMENT, asdict(replace(ExecutionLease(**stored.value), released=True)), stored.tag)
+            documents.put(LEASE_DOCUMENT, asdict(replace(lease, released=True)), stored.tag)
         except ConflictError:
             return
 

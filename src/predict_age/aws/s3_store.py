@@ -55,6 +55,18 @@ def code_of(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
+def service_error(error: Exception) -> ResourceError | None:
+    """The error for a user of a call that AWS refused or did not answer; None for any other error."""
+    if not type(error).__module__.startswith(("botocore", "urllib3", "boto3")):
+        return None
+    return ResourceError(
+        f"AWS refused {getattr(error, 'operation_name', 'a call')}",
+        expected="an answer, and a role that may ask",
+        found=str(error)[:500],
+        fix="mend what it says, or try again",
+    )
+
+
 @dataclass(frozen=True)
 class Object:
     """Version of an object: ``tag`` identifies it, ``sha256`` (hex) is the hash that it was stored with."""

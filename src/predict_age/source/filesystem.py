@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +13,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from predict_age.errors import InputError
+from predict_age.errors import InputError, PredictAgeError, ResourceError
 from predict_age.source.gzip_stream import GzipStream, TrailingBytesError
 from predict_age.storage import durable_files
 
 S3 = "s3://"
 ATTEMPTS = 8  # botocore's and the SDK's three attempts do not outlive a burst of 503
 CHUNK_BYTES = 8 << 20
+_NO_ANSWER = re.compile(  # in the SDK's messages
+    "AWS Error (NETWORK_CONNECTION|SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|REQUEST_TIMEOUT)|"
+    "HTTP status (5[0-9]{2}|429)"
+)
 ZSTD_TRAILING = "Unknown frame descriptor"  # in Arrow's message about bytes behind the last frame
 
 
@@ -50,11 +55,27 @@ def _s3(_process: int) -> Any:
     )
 
 
-def _failed(path: str, error: Exception) -> InputError:
-    return InputError(f"the source {path} cannot be read", expected="an object that this role may read", found=_line(error))
+def unanswered(path: str, error: BaseException) -> ResourceError | None:
+    """The error where S3 gave no answer about ``path``, which says nothing about what lies there; None for any other error."""
+    if not (in_s3(path) and _NO_ANSWER.search(str(error))):
+        return None
+    return ResourceError(
+        f"S3 does not hand out {path}", expected=f"an answer within {ATTEMPTS} tries", found=_line(error), fix="try again later"
+    )
 
 
-def _line(error: Exception) -> str:
+def gone(path: str, error: OSError) -> PredictAgeError:
+    """The error for a source file that was found and can no longer be opened."""
+    return unanswered(path, error) or InputError(f"a source file cannot be read any more: {path}: {error.strerror or _line(error)}")
+
+
+def _failed(path: str, error: Exception) -> PredictAgeError:
+    return unanswered(path, error) or InputError(
+        f"the source {path} cannot be read", expected="an object that this role may read", found=_line(error)
+    )
+
+
+def _line(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
@@ -84,7 +105,7 @@ def head(path: str, size: int, compression: str = "") -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         if compression and getattr(error, "errno", None) is None:
             raise cut_short(path, compression, error) from None
-        raise InputError(
+        raise unanswered(path, error) or InputError(
             f"a part of the source cannot be read: {path}",
             expected="a file that may be read",
             found=getattr(error, "strerror", None) or _line(error),
@@ -108,10 +129,10 @@ def stream_for_head(path: str, compression: str) -> Iterator[Any]:
             yield opened
 
 
-def cut_short(path: str, compression: str, error: Exception) -> InputError:
+def cut_short(path: str, compression: str, error: Exception) -> PredictAgeError:
     """The error for a compressed file that does not go to its end, or that goes on behind it."""
     goes_on = isinstance(error, TrailingBytesError) or ZSTD_TRAILING in str(error)
-    return InputError(
+    return unanswered(path, error) or InputError(
         f"{path} cannot be decompressed to its end",
         expected=f"a complete {compression or 'plain'} file" + (" and nothing behind it" if goes_on else ""),
         found=_line(error),

@@ -18,7 +18,7 @@ from typing import Any, cast
 import pyarrow as pa
 
 from predict_age.errors import ConfigError, InputError, PredictAgeError, install_extra
-from predict_age.source.filesystem import FileStatus, in_s3, stat, stream
+from predict_age.source.filesystem import FileStatus, in_s3, stat, stream, unanswered
 from predict_age.source.glue_table import GlueTable, local_path
 from predict_age.source.gzip_stream import GZIP_MAGIC
 from predict_age.source.parquet_file import open_parquet
@@ -99,7 +99,7 @@ def _bytes(table: str, path: str) -> bytes:
             content: bytes = opened.read()
         return gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(
+        raise unanswered(path, error) or InputError(
             f"the metadata of the Iceberg table {table} cannot be read",
             expected=f"{path}, which its catalogue names",
             found=str(error).splitlines()[0],
@@ -225,6 +225,8 @@ def _file(table: str, entry: _Entry, metadata: Mapping[str, Any], schema: _Schem
         status = stat(entry.path)
         size = f"{status.size:,} bytes"
     except (OSError, ValueError) as error:  # ValueError: a NUL character in a path
+        if unknown := unanswered(entry.path, error):
+            raise unknown from None
         status, size = None, getattr(error, "strerror", None) or "nothing"
     if status is None or status.size != entry.size:
         raise InputError(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from predict_age.errors import InputError
-from predict_age.source.filesystem import in_s3, random_access
+from predict_age.errors import InputError, PredictAgeError
+from predict_age.source.filesystem import in_s3, random_access, unanswered
 from predict_age.source.value_form import without_values
 
 MAGIC = b"PAR1"  # at both ends of a file
@@ -35,7 +35,7 @@ def open_parquet(path: str, *, whole: bool = True) -> pq.ParquetFile:
         return file
     except PARQUET_ERRORS as error:
         reason = str(error).splitlines()[0] if isinstance(error, OSError) else without_values(str(error), path)
-        raise InputError(
+        raise unanswered(path, error) or InputError(
             f"not a readable Parquet file: {path}",
             expected="Parquet with a valid footer",
             found=reason,
@@ -109,9 +109,9 @@ def _check_columns(file: pq.ParquetFile) -> None:
             next(file.reader.iter_batches(0, row_groups=[group], column_indices=columns, use_threads=False), None)
 
 
-def damaged_parquet(path: str, row_group: int, error: Exception) -> InputError:
+def damaged_parquet(path: str, row_group: int, error: Exception) -> PredictAgeError:
     """The error for rows that cannot be read."""
-    return InputError(
+    return unanswered(path, error) or InputError(
         f"a Parquet file is damaged: {path}, row group {row_group}",
         found=without_values(str(error), path),
         fix="replace the file and start a new run",

@@ -8,7 +8,7 @@ from typing import Any
 
 from predict_age.errors import InputError
 from predict_age.source.file_kind import Format
-from predict_age.source.filesystem import stat
+from predict_age.source.filesystem import gone, stat
 from predict_age.source.path_partition import PathPartition
 
 
@@ -47,7 +47,7 @@ class SourceFile:
         try:
             now = stat(self.path)
         except OSError as error:
-            raise InputError(f"a source file cannot be read any more: {self.path}: {error.strerror or error}") from None
+            raise gone(self.path, error) from None
         if (now.size, now.mtime_ns) != (self.size, self.mtime_ns):
             raise InputError(
                 f"a source file changed during the run: {self.path}",

@@ -9,7 +9,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from predict_age.source.filesystem import cut_short, stream
+from predict_age.source.filesystem import cut_short, gone, stream
 from predict_age.source.gzip_stream import GzipStream
 from predict_age.source.source_file import SourceFile
 from predict_age.source.text_encoding import UTF_8, UTF_8_MARKED, Utf8Stream
@@ -21,7 +21,10 @@ _MARKS_OF_LINES = re.compile(rb"(?<=[\r\n])(?:%s)+" % MARK)
 
 def open_bytes(file: SourceFile) -> IO[bytes] | GzipStream:
     """The decompressed content as a binary stream."""
-    raw = stream(file.path)
+    try:
+        raw = stream(file.path)
+    except OSError as error:
+        raise gone(file.path, error) from None
     if file.compression == "gzip":
         return GzipStream(raw)
     return pa.CompressedInputStream(raw, file.compression) if file.compression else raw

@@ -305,7 +305,7 @@ def schedule(plan: Plan) -> Iterator[str]:
             yield "nobody knows when the schedule starts"
         if not asks and (said := _unreadable(plan, str(event.get("source", "")))):
             yield said
-        if unknown := set(event) - (EXPECTATION_KEYS if asks else REQUEST_KEYS):
+        if unknown := event.keys() - (EXPECTATION_KEYS if asks else REQUEST_KEYS).keys():
             yield f"the schedule's event has keys that are refused: {sorted(unknown)}"
         (delivery,) = target["retry_policy"] or [{"maximum_retry_attempts": 0, "maximum_event_age_in_seconds": 0}]
         if delivery["maximum_retry_attempts"] < 2 or delivery["maximum_event_age_in_seconds"] < 900:

@@ -6,8 +6,9 @@ import datetime as dt
 import json
 import time
 import uuid
-from typing import TypedDict
+from typing import TypedDict, cast
 
+from predict_age.aws.lambdas.event_members import checked_members
 from predict_age.aws.lambdas.rollback import finished_run, verified_manifest
 from predict_age.aws.lambdas.runtime import Call, Event, create_table, logger
 from predict_age.aws.lambdas.users_view import create_hidden_people_table, shown_people
@@ -32,6 +33,12 @@ class DiffRequest(TypedDict, total=False):
     people: bool
 
 
+def diff_request(value: object) -> DiffRequest:
+    """The request inside an event. Raises ConfigError naming what is wrong."""
+    kinds = {"before": str, "after": str, "jump_years": float, "people": bool}
+    return cast(DiffRequest, checked_members(value, "the event's diff", kinds, ("before", "after")))
+
+
 def diff_results(call: Call, request: DiffRequest) -> Event:
     """Compare the results of two quarters or finished runs, people who are suppressed now in neither.
 
@@ -39,7 +46,7 @@ def diff_results(call: Call, request: DiffRequest) -> Event:
     ``jumps``. Raises ConfigError for a run that is not there, and for the same one twice; IntegrityError for one that is not valid.
     """
     published = read_published(call.documents)
-    runs = [finished_run(call, published, str(request[name])) for name in ("before", "after")]
+    runs = [finished_run(call, published, name) for name in (request["before"], request["after"])]
     if runs[0].run_id == runs[1].run_id:
         raise ConfigError(
             "nothing to compare: both names mean the same run",
@@ -65,7 +72,8 @@ def diff_results(call: Call, request: DiffRequest) -> Event:
         changes = call.athena.rows(for_athena("diff_changes", rows, not_in_run=NOT_IN_RUN))
         jumps = []
         if request.get("people"):
-            years = float(request.get("jump_years", 5.0))
+            years = request.get("jump_years")
+            years = 5.0 if years is None else float(years)
             jumps = call.athena.rows(for_athena("diff_jumps", rows, source_ids=text_ids, expected=expected, jump_years=years))
     finally:
         for table in tables:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from predict_age.aws.lambdas.diff import diff_results
+from predict_age.aws.lambdas.diff import diff_request, diff_results
 from predict_age.aws.lambdas.rollback import roll_back_tables, verify_objects
 from predict_age.aws.lambdas.runtime import (
     Call,
@@ -40,11 +40,11 @@ def handle(call: Call) -> Event:
     every object of a result with its manifest; with ``{"diff": {"before": ..., "after": ...}}``: compare two results.
     """
     if "diff" in call.event:
-        return diff_results(call, call.event["diff"])
+        return diff_results(call, diff_request(call.event["diff"]))
     if "verify" in call.event:
-        return verify_objects(call, str(call.event["verify"]))
+        return verify_objects(call, call.text("verify"))
     if "rollback_to" in call.event:
-        return roll_back_tables(call, str(call.event["rollback_to"]))
+        return roll_back_tables(call, call.text("rollback_to"))
     do_step_once(call, "final_results", lambda: _merge(call))
     return next_state_input(call)
 
@@ -71,7 +71,7 @@ def _merge(call: Call) -> StepResult[FinalResultsFacts]:
     call.lease.check()
     quarter = run["quarter"]
     if not run["shadow"]:
-        publish(call.documents, int(call.event["token"]), call.run_id, quarter, content_hash, str(run.get("suppression_list", "")))
+        publish(call.documents, call.token, call.run_id, quarter, content_hash, str(run.get("suppression_list", "")))
         _show(call, quarter)
     facts = FinalResultsFacts(
         rows=books.counts(),

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from predict_age.aws import object_names
 from predict_age.aws.execution_lease import HeldLease, acquire_execution_lease, current_execution_lease, release_execution_lease
+from predict_age.aws.lambdas.event_members import checked_members
 from predict_age.aws.lambdas.runtime import Call, Event
-from predict_age.aws.s3_store import Store, client
+from predict_age.aws.s3_store import Store, client, code_of
 from predict_age.errors import BusyError, ConfigError
 from predict_age.storage.publication import read_published
 from predict_age.storage.retention_rule import (
@@ -22,6 +23,7 @@ from predict_age.storage.retention_rule import (
 )
 
 EXECUTION_RUNNING = "RUNNING"
+NOT_OURS = {"AccessDeniedException", "InvalidArn", "StateMachineDoesNotExist"}  # answers about executions of other installations
 BY_HAND = "by-hand:"  # beginning of the name of a lease's holder that is no execution
 
 
@@ -35,20 +37,28 @@ def execution_is_running(execution: str) -> bool:
     try:
         described = client("stepfunctions").describe_execution(executionArn=execution)
     except Exception as error:
-        if getattr(error, "response", {}).get("Error", {}).get("Code") == "ExecutionDoesNotExist":
+        if code_of(error) == "ExecutionDoesNotExist":
             return False
-        raise
+        if code_of(error) not in NOT_OURS:
+            raise
+        raise BusyError(
+            "whether the workspace is in use cannot be found out",
+            expected="an execution of this installation, and the right states:DescribeExecution",
+            found=f"{execution}: {code_of(error)}",
+            fix="of another installation, or a former name of this one: when it has ended, delete lease.json of the workspace",
+        ) from error
     return str(described["status"]) == EXECUTION_RUNNING
 
 
-def prune(call: Call, wanted: Event) -> Event:
+def prune(call: Call, value: object) -> Event:
     """Remove runs beyond the newest ``keep`` finished ones; with ``dry_run`` only say which. Invoked by hand.
 
     Raises BusyError while an execution runs. One that begins meanwhile takes the lease, and no other run is removed then.
     """
+    wanted: Event = checked_members(value, "the event's prune", {"keep": int, "dry_run": bool})
     keep, dry_run = wanted.get("keep", DEFAULT_KEEP_RUNS), bool(wanted.get("dry_run"))
-    if type(keep) is not int or keep < 1 or wanted.keys() - {"keep", "dry_run"}:
-        raise ConfigError("the event's prune is wrong", expected='"prune": {"keep": 4, "dry_run": true}', found=repr(wanted))
+    if keep is None or keep < 1:
+        raise ConfigError("the event's prune has a wrong keep", expected='"prune": {"keep": 4, "dry_run": true}', found=str(keep))
     holder = current_execution_lease(call.documents)
     if holder and not holder.released and execution_is_running(holder.execution):
         found = f"run {holder.run_id} of execution {holder.execution.rpartition(':')[2]}"

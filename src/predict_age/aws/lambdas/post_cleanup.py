@@ -15,7 +15,7 @@ from predict_age.storage.result_files import is_temporary_file
 def handle(call: Call) -> Event:
     """Delete temporary files and the unloads of superseded attempts; drop the run's staging tables."""
     do_step_once(call, "post_cleanup", lambda: _clean(call))
-    release_execution_lease(call.documents, int(call.event["token"]))
+    release_execution_lease(call.documents, call.token)
     return next_state_input(call)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from predict_age.aws import object_names
 from predict_age.aws.execution_lease import acquire_execution_lease, current_execution_lease
+from predict_age.aws.lambdas.event_members import checked_members
 from predict_age.aws.lambdas.old_runs import delete_objects, execution_is_running, prune, run_facts
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler
 from predict_age.aws.s3_store import code_of
@@ -17,7 +18,7 @@ from predict_age.errors import BusyError, ConfigError, InputError, QualityError
 from predict_age.purposes import PurposeError, checked_purpose
 from predict_age.records.step_facts import PreCleanupFacts
 from predict_age.runs.quarter import latest_complete_quarter
-from predict_age.source.glue_table import glue_table, in_glue
+from predict_age.source.glue_table import glue_table, in_glue, is_unanswered
 from predict_age.step import STEPS, StepResult
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import hashed_json
@@ -26,17 +27,16 @@ from predict_age.storage.result_files import is_temporary_file
 from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunState, forget_and_delete, removable_runs
 from predict_age.toml_text import parse_toml
 
-REQUEST_KEYS = {"source", "training_source", "as_of", "time", "config", "features", "purpose", "accept", "shadow", "model"}
-EXPECTATION_KEYS = {"expect_published", "time"}  # of an event that begins no run
-SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+|glue://[^/\s]+/[^/\s]+"
+TEXTS = ("source", "training_source", "as_of", "time", "config", "features", "purpose", "model")
+REQUEST_KEYS = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(("accept", "shadow"), bool)}
+EXPECTATION_KEYS = {"expect_published": bool, "time": str}  # of an event that begins no run
+SOURCE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\x00-\x1f\x7f]*)?|glue://[^/\s]+/[^/\s]+/?"
 MOST_KEPT_RUNS = 2**63  # TOML has no larger integers
 
 
 def _checked(event: Event) -> Event:
     """The request inside the event, complete. Raises ConfigError naming what is wrong."""
-    request = dict(event["request"])
-    if unknown := set(request) - REQUEST_KEYS:
-        raise ConfigError("the event has unknown keys", expected=", ".join(sorted(REQUEST_KEYS)), found=", ".join(sorted(unknown)))
+    request: Event = dict(checked_members(event["request"], "the event", REQUEST_KEYS))
     try:
         time = dt.datetime.fromisoformat(str(request["time"]))
         if time.tzinfo is None:
@@ -77,8 +77,9 @@ def handle(call: Call) -> Event:
     """
     if "prune" in call.event:
         return prune(call, call.event["prune"])
-    execution = str(call.event["execution"])
-    if call.event["request"].get("expect_published"):
+    execution = call.text("execution")
+    asked = checked_members(call.event.get("request"), "the input of the execution", {}, others=True)
+    if asked.get("expect_published"):
         return _expect_published(call)
     request = _checked(call.event)
     request["contents"] = _contents(call, request)
@@ -128,15 +129,11 @@ def _run_of_model(call: Call, name: str) -> str:
 
 def _expect_published(call: Call) -> Event:
     """Raise QualityError unless the quarter that the event's time belongs to has a published result."""
-    request = call.event["request"]
+    request = checked_members(call.event["request"], "the event", EXPECTATION_KEYS)
     try:
         as_of = dt.datetime.fromisoformat(str(request.get("time", ""))).date()
     except ValueError as error:
         raise ConfigError("the event's times are wrong", expected='"time": "2026-01-12T06:00:00Z"', found=str(error)) from None
-    if unknown := set(request) - EXPECTATION_KEYS:
-        raise ConfigError(
-            "the event has unknown keys", expected=", ".join(sorted(EXPECTATION_KEYS)), found=", ".join(sorted(unknown))
-        )
     quarter, published = latest_complete_quarter(as_of), read_published(call.documents).quarters
     if quarter not in published:
         raise QualityError(
@@ -158,6 +155,8 @@ def _contents(call: Call, request: Event) -> str:
         found += [("training_source", 0, ""), *_source_contents(call, str(training), "training source")]
     for name in ("config", "features"):
         stored = call.store.head(str(request[name])) if request.get(name) else None
+        if request.get(name) and stored is None:
+            raise _missing(call, request[name])
         found.append((name, stored.size, stored.tag) if stored else (name, 0, ""))
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
@@ -184,12 +183,18 @@ def _objects(call: Call, location: str) -> list[tuple[str, int, str]]:
         pages = call.store.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [(o["Key"], o["Size"], o["ETag"]) for page in pages for o in page.get("Contents", [])]
     except Exception as error:
+        if is_unanswered(error):
+            raise
         raise InputError(
             f"{location} cannot be listed",
             expected="a bucket that the role of pre-cleanup may list",
             found=code_of(error) or type(error).__name__,
             fix="correct the source, or source_bucket of the Terraform module",
         ) from error
+
+
+def _missing(call: Call, name: str) -> ConfigError:
+    return ConfigError(f"{call.store.url(name)} is missing", expected="the file that the event names", fix="upload it")
 
 
 def _next(call: Call) -> str:
@@ -233,7 +238,7 @@ def _keep_runs(call: Call, request: Event) -> int:
         return DEFAULT_KEEP_RUNS
     stored = call.store.get(name)
     if stored is None:
-        raise ConfigError(f"{call.store.url(name)} is missing", expected="the file that the event names", fix="upload it")
+        raise _missing(call, name)
     where = call.store.url(name)
     try:
         running = parse_toml(stored[0].decode(), where).get("running", {})

@@ -12,6 +12,7 @@ from predict_age.records.json_fields import from_json
 from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts
 from predict_age.storage.manifest import Manifest
 from predict_age.storage.publication import Published, read_published, update_pointer
+from predict_age.storage.retention_rule import RUN_ID
 
 
 def roll_back_tables(call: Call, to: str) -> Event:
@@ -71,7 +72,7 @@ def finished_run(call: Call, published: Published, which: str) -> Call:
     """The call for "current", "previous", a published quarter or a finished run. Raises ConfigError when it is not there."""
     named = {"current": published.current, "previous": published.previous} | published.quarters
     then = replace(call, event={"run_id": named.get(which, which)})
-    if not then.run_id or call.store.head(then.name("steps/final_results.json")) is None:
+    if not RUN_ID.fullmatch(then.run_id) or call.store.head(then.name("steps/final_results.json")) is None:
         known = ", ".join([*published.quarters, *sorted(published.run_ids)])
         raise ConfigError(f"there is no finished run {which}", expected=f"a quarter or a finished run: {known}", found=which)
     return then

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 from predict_age.aws import object_names
 from predict_age.aws.athena import MOST_QUERIES, Athena
 from predict_age.aws.execution_lease import HeldLease
+from predict_age.aws.lambdas.event_members import checked_members
 from predict_age.aws.s3_documents import S3Documents
-from predict_age.aws.s3_store import Store, client, code_of
-from predict_age.errors import PredictAgeError
+from predict_age.aws.s3_store import Store, client, code_of, service_error
+from predict_age.errors import ConfigError, PredictAgeError
 from predict_age.records.step_facts import Facts, ReadSourceFacts
 from predict_age.sql import for_athena, unload
 from predict_age.step import StepRecord, StepResult, step_named
@@ -37,9 +38,22 @@ class Call:
     workgroup: str
     _athena: Athena | None = field(default=None, repr=False)
 
+    def text(self, name: str) -> str:
+        """The member ``name`` of the event. Raises ConfigError where it is missing, empty or no text."""
+        if text := str(checked_members(self.event, "the event", {name: str}, [name], others=True)[name]):
+            return text
+        raise ConfigError(f"the event has an empty {name}", expected=f'"{name}": a text', found='""', fix="correct it")
+
     @property
     def run_id(self) -> str:
-        return str(self.event["run_id"])
+        return self.text("run_id")
+
+    @property
+    def token(self) -> int:
+        token = self.text("token")
+        if not token.isdecimal():
+            raise ConfigError("the event has a wrong token", expected="the number that PreCleanup returned", found=repr(token))
+        return int(token)
 
     @property
     def documents(self) -> S3Documents:
@@ -47,7 +61,7 @@ class Call:
 
     @property
     def lease(self) -> HeldLease:
-        return HeldLease(self.documents, int(self.event["token"]))
+        return HeldLease(self.documents, self.token)
 
     @property
     def athena(self) -> Athena:
@@ -93,14 +107,21 @@ def handler(function: Callable[[Call], Event]) -> Callable[[Event, Any], Event]:
     @wraps(function)
     def handle(event: Event, context: Any) -> Event:
         began = time.monotonic()
-        entry: Event = {"function": function.__module__.rpartition(".")[2], "run_id": event.get("run_id", "")}
+        entry: Event = {"function": function.__module__.rpartition(".")[2]}
         try:
+            checked_members(event, "the event", {"run_id": str}, others=True)
+            entry["run_id"] = event.get("run_id") or ""
             result = function(call_of(event, context))
             entry["outcome"] = "done"
             return result
-        except PredictAgeError as error:
-            entry |= {"outcome": type(error).__name__, "exit_code": error.exit_code, "message": str(error)}
-            raise
+        except Exception as error:
+            known = error if isinstance(error, PredictAgeError) else service_error(error)
+            entry["outcome"] = type(known or error).__name__
+            if known is not None:
+                entry |= {"exit_code": known.exit_code, "message": str(known)}
+            if known is None or known is error:
+                raise
+            raise known from error
         finally:
             entry["seconds"] = round(time.monotonic() - began, 3)
             logger.warning(json.dumps(entry))
@@ -138,9 +159,9 @@ def unload_table(call: Call, table: str, query: str) -> str:
     A call that follows one whose time was over waits for the query that runs already. Where a query failed in an earlier call,
     the next folder is taken: Athena unloads into empty folders only.
     """
-    folder = call.store.url(call.name(f"{object_names.STAGING_FOLDERS[table]}/{call.event['token']}"))
+    folder = call.store.url(call.name(f"{object_names.STAGING_FOLDERS[table]}/{call.token}"))
     locations = [f"{folder}-{number}/" for number in range(MOST_QUERIES)]
-    work = f"{call.run_id}/{call.event['token']}/{table}"
+    work = f"{call.run_id}/{call.token}/{table}"
     location = locations[call.athena.run_once(work, lambda number: unload(query, locations[number]))]
     call.athena.run(f"DROP TABLE IF EXISTS {call.staged(table)}")  # of a call that ended in between
     create_table(call, table, location)
