@@ -174,9 +174,13 @@ def test_models_made_side_by_side_are_the_same(tmp_path: Path, turns_below: int,
     config = Config(training=SMALL.model_copy(update={"cross_fit_below_rows": turns_below}))
     lucky = sampling_hash(np.arange(600), 7)
     with Pool(2) as pool:
+
+        def in_pool(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], _name: str) -> list[Any]:
+            return pool.run(function, tasks)
+
         made = [
             train_bundle(FEATURES, columns, age, lucky, config, threads, by)
-            for threads, by in ((1, run_in_turn), (2, run_in_turn), (8, run_in_turn), (2, pool.run))
+            for threads, by in ((1, run_in_turn), (2, run_in_turn), (8, run_in_turn), (2, in_pool))
         ]
     for number in range(4):
         (tmp_path / str(number)).mkdir()
@@ -194,8 +198,8 @@ def test_what_is_measured_is_made_as_what_is_delivered(
     columns, age = data(rows)
     made: list[Any] = []
 
-    def noted(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
-        results = run_in_turn(function, tasks)
+    def noted(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], name: str) -> list[Any]:
+        results = run_in_turn(function, tasks, name)
         made.extend((task, result) for task, result in zip(tasks, results, strict=True) if hasattr(result, "unseen"))
         return results
 

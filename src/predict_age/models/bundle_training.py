@@ -34,10 +34,10 @@ FEWEST_FOLDS, MORE_FOLDS, MORE_FOLDS_BELOW_ROWS = 10, 20, 2_000  # with fewer pe
 MEASURED_ROWS = 12_000  # people after whom no further fold is trained
 STOPPING_ROWS = 5_000  # people after whom the numbers of trees are settled
 CLAIM_PARTS = 5  # what is claimed for a fifth of the people rests on weights and a calibration from the others
-TaskRunner = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]  # calls a function for several tasks
+TaskRunner = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]], str], list[Any]]  # calls a function for tasks of a name
 
 
-def run_in_turn(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
+def run_in_turn(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], _name: str) -> list[Any]:
     """The results of ``function`` for the ``tasks``, one after another in this process."""
     return [function(*task) for task in tasks]
 
@@ -100,13 +100,14 @@ def _train_in_folds(
     """
     settings, n = people.config.training, len(people.age)
 
-    def of_each(function: Callable[..., Any], folds: list[NDArray[np.bool_]]) -> list[Any]:
-        return run_tasks(function, [(people, fold, max(1, threads // len(folds))) for fold in folds])
+    def of_each(function: Callable[..., Any], folds: list[NDArray[np.bool_]], name: str) -> list[Any]:
+        return run_tasks(function, [(people, fold, max(1, threads // len(folds))) for fold in folds], name)
 
     stopping_folds = cut_folds(sampling_hashes, max(2, round(1 / settings.test_share)), STOPPING_ROWS)
-    people = people.with_settings(chosen_boosters(of_each(partial(try_boosters, sizes=sizes), stopping_folds), sizes))
+    tried = of_each(partial(try_boosters, sizes=sizes), stopping_folds, "folds that choose boosters")
+    people = people.with_settings(chosen_boosters(tried, sizes))
     folds = cut_folds(sampling_hashes, MORE_FOLDS if n < MORE_FOLDS_BELOW_ROWS else FEWEST_FOLDS, MEASURED_ROWS)
-    completed: list[_Fold] = of_each(_train_fold, folds)
+    completed: list[_Fold] = of_each(_train_fold, folds, "folds")
     unseen, unweighed = UnseenMembers.all_of([fold.unseen for fold in completed]), completed[-1].bundle.ensemble
     calibrator = _weighed(unweighed, _typical(people, unseen), settings)
     part_of = np.arange(len(unseen.age)) % CLAIM_PARTS
@@ -116,7 +117,7 @@ def _train_in_folds(
         calibrators.append(_weighed(unweighed, _typical(people, unseen.only(part_of != part)), settings))
         parts.append(UnseenOutputs(mine.outputs(calibrators[-1].ensemble), mine.age, mine.ridge))
     refit = n < settings.refit_below_rows
-    bundle = run_tasks(_train_on_all, [(people, threads)])[0] if refit else completed[-1].bundle
+    bundle = run_tasks(_train_on_all, [(people, threads)], "training on all people")[0] if refit else completed[-1].bundle
     return TrainedModels(
         people,
         replace(bundle, ensemble=calibrator.ensemble),

@@ -107,8 +107,8 @@ def _train(inputs: TrainingInputs) -> StepResult[TrainingFacts]:
     features, _ = compile_features(plan.features_text, plan.as_of)
     config, tuned = _tuned(context, features, people)
 
-    def side_by_side(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> list[Any]:
-        more = context.progress.part(len(tasks), "folds")
+    def side_by_side(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], name: str) -> list[Any]:
+        more = context.progress.part(len(tasks), name)
         return context.pool.run(function, tasks, lambda *_: more(1), "training turn")
 
     trained = train_models(
