@@ -5,9 +5,21 @@ locals {
   own_network = var.vpc_id == ""
   own         = local.own_network ? 1 : 0
   nat         = local.own_network && var.nat_enabled ? 1 : 0
-  zones       = length(var.availability_zones) > 0 ? var.availability_zones : [for zone in ["a", "b"] : "${local.region}${zone}"]
+  found       = sort(flatten(data.aws_availability_zones.own[*].names))
+  zones       = length(local.found) > 0 ? slice(local.found, 0, 2) : var.availability_zones
   vpc_id      = local.own_network ? aws_vpc.main[0].id : var.vpc_id
   subnet_ids  = local.own_network ? aws_subnet.private[*].id : var.subnet_ids
+}
+
+# The zones of the region that every account has. Which letters these are differs: Tokyo has no zone b. A zone that has trouble stays
+# in the list, so that no subnet moves.
+data "aws_availability_zones" "own" {
+  count = local.own_network && length(var.availability_zones) == 0 ? 1 : 0
+
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
 }
 
 resource "aws_vpc" "main" {

@@ -107,14 +107,24 @@ variable "subnet_ids" {
 
 variable "vpc_cidr" {
   type        = string
-  description = "Addresses of the VPC that the module creates."
+  description = "Addresses of the VPC that the module creates, from /16 to /20."
   default     = "10.42.0.0/16"
+
+  validation {
+    condition     = can(cidrsubnet(var.vpc_cidr, 8, 255)) && can(regex("^[0-9.]+/(1[6-9]|20)$", var.vpc_cidr))
+    error_message = "Addresses of a VPC such as 10.42.0.0/16, from /16 to /20: AWS has no larger VPC, and no subnet smaller than those of /20."
+  }
 }
 
 variable "availability_zones" {
   type        = list(string)
-  description = "Zones of the private subnets of that VPC. More zones find Spot capacity more often. Empty: zones a and b of the region."
+  description = "Zones of the private subnets of that VPC. More zones find Spot capacity more often. Empty: the first two of the region."
   default     = []
+
+  validation {
+    condition     = length(var.availability_zones) <= 15 && length(distinct(var.availability_zones)) == length(var.availability_zones)
+    error_message = "At most 15 different zones: each has a sixteenth of the VPC, the last one is for the NAT gateway."
+  }
 }
 
 variable "nat_enabled" {

@@ -292,7 +292,7 @@ TASK = ('ecs_task_definition.main["training"]', "container_definitions")
         (*LIFECYCLE, "rule.2.status", "Enabled", "Disabled", "an old version with people's rows stays"),
         ("vpc_security_group_egress_rule.https", "cidr_ipv4", "0.0.0.0/0", "10.0.0.0/8", "cannot reach AWS"),
         ("vpc.main[0]", "enable_dns_support", True, False, "no DNS"),
-        ("subnet.private[1]", "availability_zone", "us-east-1b", "us-east-1a", "in one zone"),
+        ("subnet.private[1]", "availability_zone", "us-east-1c", "us-east-1a", "in one zone"),
         ("subnet.public[0]", "cidr_block", "10.42.255.0/24", "10.42.0.0/24", "share addresses"),
         ("vpc_endpoint.s3[0]", "service_name", "us-east-1", "us-west-2", "through the NAT gateway"),
         (*ORDER, '"ArnEquals":{"ecs:cluster"', '"ArnEqualsIfExists":{"ecs:x"', "ecs:RunTask"),
@@ -463,6 +463,8 @@ REFUSED: tuple[dict[str, Any], ...] = (  # checks of variables first: Terraform 
         "access_log_bucket": mocked.BUCKET,
         "batches_per_task": 0,
         "log_days": 0,
+        "vpc_cidr": "10.42.0.0/24",
+        "availability_zones": ["eu-central-1a", "eu-central-1a"],
     },
     {"cpu_architecture": "SPARC", "api_authorization": "NONE", "api_concurrency": 0},  # the example checks these itself
     {"name": "ai-agent-kb-predict-age"},  # what the storage module refuses, before the other module is looked at

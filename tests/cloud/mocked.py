@@ -103,6 +103,7 @@ def _mocked_provider() -> str:
         "aws_caller_identity": {"account_id": ACCOUNT},
         "aws_partition": {"partition": "aws"},
         "aws_region": {"id": REGION},
+        "aws_availability_zones": {"names": [f"{REGION}{zone}" for zone in "dac"]},
     }
     lines = ['mock_provider "aws" {', "  override_during = plan"]
     lines += [f'  mock_data "{kind}" {{\n    defaults = {json.dumps(v)}\n  }}' for kind, v in data.items()]

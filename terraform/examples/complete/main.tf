@@ -29,9 +29,11 @@ module "pipeline" {
   training_source_bucket = var.training_source_bucket
   training_source_prefix = var.training_source_prefix
 
-  vpc_id      = var.vpc_id
-  subnet_ids  = var.subnet_ids
-  nat_enabled = var.nat_enabled
+  vpc_id             = var.vpc_id
+  subnet_ids         = var.subnet_ids
+  vpc_cidr           = var.vpc_cidr
+  availability_zones = var.availability_zones
+  nat_enabled        = var.nat_enabled
 
   permissions_boundary = var.permissions_boundary
   source_kms_key_arns  = var.source_kms_key_arns

@@ -93,6 +93,18 @@ variable "subnet_ids" {
   default     = []
 }
 
+variable "vpc_cidr" {
+  type        = string
+  description = "Addresses of the VPC that the module creates, from /16 to /20."
+  default     = "10.42.0.0/16"
+}
+
+variable "availability_zones" {
+  type        = list(string)
+  description = "Zones of the private subnets of that VPC. More zones find Spot capacity more often. Empty: the first two of the region."
+  default     = []
+}
+
 variable "nat_enabled" {
   type        = bool
   description = "Whether the module's VPC has its NAT gateway ($33 a month). false between two quarters: nothing else changes, and no task can start."
