@@ -256,6 +256,14 @@ def test_files_that_hold_no_people_can_be_excluded(patterns: list[str], left: li
     assert "4 excluded by source.exclude" in str(refused.value)
 
 
+@pytest.mark.parametrize("content", [None, b"", b"BZh9", b"\xfd7zXZ\x00", b"ORC", b"PK\x03\x04"])
+def test_a_source_without_data_files_is_refused_with_a_way_to_mend_it(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "people.bin").write_bytes(content)
+    with pytest.raises(InputError, match=r"holds no data files[\s\S]*expected: [\s\S]*found: [\s\S]*to fix: name the path"):
+        list_source(str(tmp_path), SourceConfig())
+
+
 def test_links_name_what_they_lead_to(tmp_path: Path) -> None:
     """A link's own name tells the kind of a file whose real name is a number in a store."""
     store = tmp_path / "store"

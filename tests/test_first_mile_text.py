@@ -126,6 +126,17 @@ def test_what_is_configured_is_not_detected(tmp_path: Path) -> None:
             load_config(file)
 
 
+@pytest.mark.parametrize("encoding", [f"utf-{bits}-{order}" for bits in (16, 32) for order in ("le", "be")])
+def test_wide_characters_need_no_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    """UTF-16 and UTF-32 without a byte order mark are told by their zero bytes, in CSV and JSON lines, also with Cyrillic and emoji."""
+    cities = ["Ulm", "Пермь, город", "😀"] * 10
+    text = "pid,age,city\n" + "".join(f'{i},30,"{city}"\n' for i, city in enumerate(cities))
+    wanted = [(i, 30, city) for i, city in enumerate(cities)]
+    assert people_in(tmp_path / "a.csv", text.encode(encoding)) == wanted
+    lines = "".join(json.dumps({"pid": i, "age": 30, "city": c}, ensure_ascii=False) + "\n" for i, c in enumerate(cities))
+    assert people_in(tmp_path / "a.jsonl", lines.encode(encoding)) == wanted
+
+
 def test_a_file_that_is_not_its_encoding_stops_or_rejects(tmp_path: Path) -> None:
     """A byte that the encoding does not know: the record is rejected in UTF-8, the run stops in any other encoding."""
     path = tmp_path / "a.csv"

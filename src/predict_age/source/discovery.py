@@ -79,16 +79,13 @@ def list_source(source: str, settings: SourceConfig, headerless: HeaderlessText 
         _check_folders(file, settings)
     if not files:
         raise InputError(
-            f"the source {source} holds no data files", expected=KNOWN, found=_nothing(passed, source), fix=_unpack(passed)
+            f"the source {source} holds no data files",
+            expected=KNOWN,
+            found=_nothing(passed, source),
+            fix="name the path of the people; where their files are of another kind, write them as one of these: unpack archives, "
+            "compress with gzip or Zstandard, save sheets as CSV",
         )
     return SourceListing(tuple(sorted(files, key=lambda f: f.path)), _by_reason(passed))
-
-
-def _unpack(passed: list[tuple[str, str]]) -> str:
-    kinds = {reason for _, reason in passed}
-    return (
-        "unpack archives, and save sheets as CSV" if any(word in kind for kind in kinds for word in ("archive", "Office")) else ""
-    )
 
 
 def _nothing(passed: list[tuple[str, str]], source: str) -> str:

@@ -37,6 +37,11 @@ def detect(head: bytes, *, western: bool) -> str:
         return marked
     sample = head[: 1 << 16]
     if b"\0" in sample and len(sample) >= 4:
+        zeros = [sample[at::4].count(0) * 32 > len(sample) * 7 for at in range(4)]  # which of four bytes are nearly always zero
+        if zeros[2:] == [True, True] and not zeros[0]:
+            return "utf-32-le"
+        if zeros[:2] == [True, True] and not zeros[3]:
+            return "utf-32-be"
         even, odd = sample[0::2].count(0), sample[1::2].count(0)
         if max(even, odd) > len(sample) // 8 and min(even, odd) * 8 < max(even, odd):
             return "utf-16-le" if odd > even else "utf-16-be"
