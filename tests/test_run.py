@@ -707,6 +707,6 @@ def test_each_part_of_a_step_has_a_rate_of_its_own(monkeypatch: pytest.MonkeyPat
     now += 15
     more(150)
     assert capsys.readouterr().err.splitlines() == [
-        "    2/9 Read source: 2 of 10 files fingerprinted, 0.04/s, 3 min 20 s left",
+        "    2/9 Read source: 2 of 10 files fingerprinted, 25.0 s each, 3 min 20 s left",
         "    2/9 Read source: 200 of 1,000 rows, 10/s, 80.0 s left",
     ]
