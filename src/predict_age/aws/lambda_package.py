@@ -46,6 +46,7 @@ PACKAGED_FILES = (
     "storage/result_files.py",
     "storage/retention_rule.py",
     "storage/row_accounting.py",
+    "storage/service_errors.py",
     "storage/suppression_list.py",
     "storage/workspace.py",
     "tally.py",

@@ -14,6 +14,7 @@ from typing import Any
 from predict_age.errors import ConfigError, IntegrityError, ResourceError
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import parse_hashed_json
+from predict_age.storage.service_errors import code_of, code_or_message
 
 REQUEST_ATTEMPTS = 8  # three, botocore's default, do not outlive a burst of 503
 CONNECT_SECONDS, READ_SECONDS = 5, 60
@@ -47,12 +48,6 @@ def client_with(service: str, retries: dict[str, object], read_seconds: int) -> 
             found=str(error),
             fix="set AWS_DEFAULT_REGION, or the region of the profile",
         ) from None
-
-
-def code_of(error: Exception) -> str:
-    """Error code of a ClientError; empty for other errors."""
-    response = getattr(error, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
 
 
 def service_error(error: Exception) -> ResourceError | None:
@@ -260,7 +255,7 @@ class Store:
         }
         return ResourceError(
             f"S3 refused to {what} {self.url(name)}",
-            found=code_of(error) or f"{type(error).__name__}: {error}"[:200],
+            found=code_or_message(error),
             fix=advice.get(code_of(error), "try again; check endpoint, region and network"),
         )
 

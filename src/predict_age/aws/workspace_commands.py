@@ -11,10 +11,11 @@ from predict_age import errors
 from predict_age.aws.lambdas.old_runs import run_facts
 from predict_age.aws.lambdas.runtime import Event
 from predict_age.aws.s3_documents import S3Documents
-from predict_age.aws.s3_store import Store, client_with, code_of
+from predict_age.aws.s3_store import Store, client_with
 from predict_age.errors import ConfigError, PredictAgeError, ResourceError
 from predict_age.storage.publication import read_published
 from predict_age.storage.retention_rule import RunState
+from predict_age.storage.service_errors import code_or_message
 
 NAME_VARIABLE, DEFAULT_NAME = "PREDICT_AGE_AWS_NAME", "predict-age"  # variable "name" of the Terraform module
 ONCE: dict[str, object] = {"mode": "standard", "total_max_attempts": 1}  # the functions' work is not begun twice
@@ -59,7 +60,7 @@ class Functions:
                 f"the function {full} cannot be asked",
                 expected="a function that these credentials may read and invoke "
                 "(lambda:GetFunctionConfiguration, lambda:InvokeFunction)",
-                found=code_of(error) or f"{type(error).__name__}: {error}"[:200],
+                found=code_or_message(error),
                 fix=f"correct region or rights; another installation: {NAME_VARIABLE}=NAME",
             ) from None
         if "FunctionError" in replied:

@@ -65,7 +65,7 @@ class Field:
 
     def share(self, pattern: re.Pattern[str]) -> float:
         """Share (0..1) of the values that match ``pattern`` as a whole."""
-        return sum(bool(pattern.fullmatch(t)) for t in self.texts) / max(len(self.texts), 1)
+        return _share_of(self.texts, pattern)
 
     @property
     def is_boolean(self) -> bool:
@@ -75,7 +75,7 @@ class Field:
     @property
     def is_iso_date(self) -> bool:
         """Whether nearly all values are dates or months as ISO 8601 writes them."""
-        return sum(bool(_ISO.fullmatch(t)) for t in self._dated_texts) >= 0.95 * max(len(self._dated_texts), 1)
+        return _share_of(self._dated_texts, _ISO) >= 0.95
 
     @cached_property
     def _dated_texts(self) -> list[str]:
@@ -111,6 +111,10 @@ class Field:
     def written_dates(self) -> WrittenDates | None:
         """Dates or months of another form that nearly all values are; None where day and month may be either way round."""
         return None if self.is_iso_date else written_dates(self.texts, self.date_formats)
+
+
+def _share_of(texts: Sequence[str], pattern: re.Pattern[str]) -> float:
+    return sum(bool(pattern.fullmatch(text)) for text in texts) / max(len(texts), 1)
 
 
 def _text(value: object) -> str:

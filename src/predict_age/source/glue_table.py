@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from predict_age.errors import ConfigError, InputError, ResourceError, install_extra
+from predict_age.storage.service_errors import code_or_message, is_unanswered
 
 GLUE = "glue://"
 TableFormat = Literal["parquet", "json", "csv"]
@@ -84,18 +85,17 @@ def glue_table(source: str) -> GlueTable:
         pages = client.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=name)
         partitions = [p for page in pages for p in page["Partitions"]] if table.get("PartitionKeys") else []
     except Exception as error:
-        code = str((getattr(error, "response", None) or {}).get("Error", {}).get("Code", ""))
         if is_unanswered(error):
             raise ResourceError(
                 f"the Glue catalogue does not answer about the table {database}.{name}",
                 expected="an answer",
-                found=code or f"{type(error).__name__}: {error}"[:200],
+                found=code_or_message(error),
                 fix="try again",
             ) from error
         raise InputError(
             f"the table {database}.{name} cannot be read from the Glue catalogue",
             expected="a table that these credentials may look at (glue:GetTable, glue:GetPartitions)",
-            found=code or f"{type(error).__name__}: {error}"[:200],
+            found=code_or_message(error),
             fix="correct the names, the region or the rights",
         ) from error
     full = f"{database}.{name}"
@@ -115,14 +115,6 @@ def glue_table(source: str) -> GlueTable:
         )
     headerless = _headerless(full, table) if kind == "csv" and not _has_header(table) else None
     return GlueTable(full, kind, parts, version, headerless)
-
-
-def is_unanswered(error: Exception) -> bool:
-    """Whether AWS gave no answer to a call of boto3: too many calls, trouble of its own, no connection. Another try may get one."""
-    response = getattr(error, "response", None) or {}
-    code, status = response.get("Error", {}).get("Code", ""), response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    lost = {kind.__name__ for kind in type(error).__mro__} & {"HTTPClientError", "ConnectionError"}  # of botocore
-    return bool(lost) or status >= 500 or status == 429 or any(word in code for word in ("Throttl", "TooManyRequests", "SlowDown"))
 
 
 def _client() -> Any:

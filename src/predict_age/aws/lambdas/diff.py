@@ -13,12 +13,13 @@ from predict_age.aws.lambdas.rollback import finished_run, verified_manifest
 from predict_age.aws.lambdas.runtime import Call, Event, create_table, logger
 from predict_age.aws.lambdas.users_view import create_hidden_people_table, shown_people
 from predict_age.aws.object_names import COMPARISON_TABLES, RESULTS_TABLE, comparison_began, comparison_table
-from predict_age.aws.s3_store import client, code_of
+from predict_age.aws.s3_store import client
 from predict_age.errors import ConfigError
 from predict_age.records.step_facts import FinalResultsFacts, ReadSourceFacts
 from predict_age.sql import for_athena
 from predict_age.storage.publication import read_published
 from predict_age.storage.row_accounting import NOT_IN_RUN
+from predict_age.storage.service_errors import code_of
 
 DAYS_A_YEAR = 365.25
 FUNCTION_SECONDS_AT_MOST = 900  # that Lambda lets a function work

@@ -9,7 +9,7 @@ from predict_age.aws import object_names
 from predict_age.aws.execution_lease import HeldLease, acquire_execution_lease, current_execution_lease, release_execution_lease
 from predict_age.aws.lambdas.event_members import checked_members
 from predict_age.aws.lambdas.runtime import Call, Event
-from predict_age.aws.s3_store import Store, client, code_of
+from predict_age.aws.s3_store import Store, client
 from predict_age.errors import BusyError, ConfigError
 from predict_age.storage.publication import read_published
 from predict_age.storage.retention_rule import (
@@ -21,6 +21,7 @@ from predict_age.storage.retention_rule import (
     forget_and_delete,
     removable_runs,
 )
+from predict_age.storage.service_errors import code_of
 
 EXECUTION_RUNNING = "RUNNING"
 NOT_OURS = {"AccessDeniedException", "InvalidArn", "StateMachineDoesNotExist"}  # answers about executions of other installations

@@ -5,10 +5,11 @@ from __future__ import annotations
 from predict_age.aws.execution_lease import release_execution_lease
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler, next_state_input
 from predict_age.aws.object_names import STAGING_FOLDERS
-from predict_age.aws.s3_store import client, code_of
+from predict_age.aws.s3_store import client
 from predict_age.records.step_facts import FinalResultsFacts, HumanQaFacts, PostCleanupFacts
 from predict_age.step import StepResult
 from predict_age.storage.result_files import is_temporary_file
+from predict_age.storage.service_errors import code_of
 
 
 @handler

@@ -13,18 +13,18 @@ from predict_age.aws.execution_lease import acquire_execution_lease, current_exe
 from predict_age.aws.lambdas.event_members import checked_members
 from predict_age.aws.lambdas.old_runs import delete_objects, execution_is_running, prune, run_facts
 from predict_age.aws.lambdas.runtime import Call, Event, do_step_once, handler
-from predict_age.aws.s3_store import code_of
 from predict_age.errors import BusyError, ConfigError, InputError, QualityError
 from predict_age.purposes import PurposeError, checked_purpose
 from predict_age.records.step_facts import PreCleanupFacts
 from predict_age.runs.quarter import latest_complete_quarter
-from predict_age.source.glue_table import glue_table, in_glue, is_unanswered
+from predict_age.source.glue_table import glue_table, in_glue
 from predict_age.step import STEPS, StepResult
 from predict_age.storage.documents import ConflictError
 from predict_age.storage.durable_files import hashed_json
 from predict_age.storage.publication import read_published
 from predict_age.storage.result_files import is_temporary_file
 from predict_age.storage.retention_rule import DEFAULT_KEEP_RUNS, RUN_ID, RunState, forget_and_delete, removable_runs
+from predict_age.storage.service_errors import code_of, is_unanswered
 from predict_age.toml_text import parse_toml
 
 TEXTS = ("source", "training_source", "as_of", "time", "config", "features", "purpose", "model")

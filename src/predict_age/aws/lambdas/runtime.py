@@ -16,12 +16,13 @@ from predict_age.aws.athena import MOST_QUERIES, Athena
 from predict_age.aws.execution_lease import HeldLease
 from predict_age.aws.lambdas.event_members import checked_members
 from predict_age.aws.s3_documents import S3Documents
-from predict_age.aws.s3_store import Store, client, code_of, service_error
+from predict_age.aws.s3_store import Store, client, service_error
 from predict_age.errors import ConfigError, PredictAgeError
 from predict_age.records.step_facts import Facts, ReadSourceFacts
 from predict_age.sql import for_athena, unload
 from predict_age.step import StepRecord, StepResult, step_named
 from predict_age.storage.durable_files import hashed_json
+from predict_age.storage.service_errors import code_of
 
 logger = logging.getLogger("predict_age")
 Event = dict[str, Any]
